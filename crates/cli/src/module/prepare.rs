@@ -10,7 +10,7 @@ use crate::message::wording::wasmparser_ended_early;
 use crate::message::{Message, Result};
 use crate::module::cache::prepare_cached;
 use crate::module::proposals::lacking;
-use crate::sys::native_code;
+use crate::sys::compiler;
 
 /// The help for a file that ends too early.
 pub(super) const INCOMPLETE: &str = "the file seems to be incomplete: build or download it again";
@@ -40,9 +40,9 @@ fn cannot_be_prepared(error: &PrepareError, engine: &Engine, bytes: &[u8], name:
         PrepareError::Rewrite(RewriteError::Invalid(cause)) if wasmparser_ended_early(cause) => {
             message.why(one_line(error)).help(INCOMPLETE)
         }
-        PrepareError::CompilerPanicked(_) => message
-            .why(one_line(error))
-            .help(native_code::COMPILER_PANICKED),
+        PrepareError::CompilerPanicked(_) => {
+            message.why(one_line(error)).help(compiler::IF_IT_PANICS)
+        }
         other => message.why(one_line(other)),
     }
 }

@@ -4,6 +4,7 @@
 #[cfg(target_env = "musl")]
 mod allocator;
 pub(crate) mod at_start;
+pub(crate) mod compiler;
 #[cfg(windows)]
 mod ctrl_c;
 pub(crate) mod descriptors;

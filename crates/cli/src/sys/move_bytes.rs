@@ -1,10 +1,16 @@
 //! `memmove` of a binary whose C library is musl.
 //!
 //! A guest's `memory.copy` ends in it. musl copies upwards over itself byte by byte (on x86-64 with
-//! `std; rep movsb`, elsewhere in C), which takes 5 to 10 times as long as glibc's. Programs that
-//! insert into arrays do that all the time.
+//! `std; rep movsb`, elsewhere in C), which takes some ten times as long as glibc's
+//! (docs/platforms.md). Programs that insert into arrays do that all the time.
 //!
-//! The linker takes this function instead of musl's, because it comes first.
+//! The linker takes this function instead of musl's, because it comes first. It must not call
+//! itself: reads and writes of single values, and `memcpy`, are no calls of `memmove`; arrays and
+//! loops are kept from becoming one ([`get_turn`], [`no_call`]).
+//!
+//! Other threads may access a guest's shared memory at the same time. As with any `memmove`, they
+//! may see the bytes in any order, and this function may read some old and some new ones. It makes
+//! nothing of them but a copy.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{Ordering, compiler_fence};

@@ -6,14 +6,6 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use wasmtime::{Engine, Module};
 
-/// What to do if Wasmtime's compiler panics. On riscv64 it does so at SIMD, if the processor has no
-/// vectors.
-pub(crate) const COMPILER_PANICKED: &str = if cfg!(target_arch = "riscv64") {
-    "if this processor has no vectors, build the program without SIMD; otherwise report it to Wasmtime, with the module"
-} else {
-    "report it to Wasmtime, with the module"
-};
-
 /// Native code, from wherever it is.
 #[derive(Debug)]
 pub(crate) enum NativeCode {

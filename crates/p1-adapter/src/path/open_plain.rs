@@ -7,7 +7,8 @@ use super::single::{Single, is_single_name};
 use super::slashes::{self, Last};
 use crate::abi::error::{Error, Result};
 use crate::abi::types::Errno;
-use crate::sys::open::reopen;
+use crate::sys::fd::AsFd as _;
+use crate::sys::open::{is_refused, reopen};
 use std::fs::File;
 use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
@@ -110,6 +111,10 @@ impl Open<'_> {
                 Errno::Loop
             }
             Err(Error::Errno(errno)) => return Err(self.as_the_system_says(how, errno).into()),
+            // Without `openat2` wasmtime-wasi only names a directory whose name ends in a slash.
+            Ok(Descriptor::Dir(dir)) if is_refused(dir.dir.as_fd()) => {
+                return Err(Errno::Acces.into());
+            }
             opened => return opened,
         };
         let found = paths.parent_and_name((self.dir, &self.path))?;

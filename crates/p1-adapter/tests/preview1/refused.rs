@@ -7,7 +7,12 @@ use crate::guest::*;
 use crate::seccomp::{Filter, OPENAT2, PREADV2, PWRITEV2, Refused, STATX, refuse};
 use p1_adapter::{P1Ctx, P1CtxBuilder, StreamAccess};
 use rustix::fs::OFlags;
+use rustix::process::{Uid, geteuid};
+use rustix::thread::set_thread_res_uid;
+use std::fs::Permissions;
 use std::io::Read as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
 
 /// Of the emulator's.
 const NO_FILTERS: &str = "it has no filters of system calls";
@@ -102,6 +107,58 @@ fn opens_without_openat2_fail_as_with_it() {
         let pairs = before.into_iter().zip(errors(&mut guest));
         let differ: Vec<_> = pairs.filter(|(with, without)| with != without).collect();
         assert!(differ.is_empty(), "{differ:#?}");
+    });
+}
+
+/// wasmtime-wasi only names such directories, and the system is asked what it would not say.
+#[test]
+fn directories_that_may_not_be_read_are_refused_without_openat2() {
+    if left_out(NO_FILTERS) {
+        return;
+    }
+    const ACCES: i32 = 2;
+    const NOBODY: u32 = 65_534;
+    const NAME: &str = "refused::directories_that_may_not_be_read_are_refused_without_openat2";
+    alone(NAME, || {
+        let dir = tempfile::tempdir().unwrap();
+        let is_root = geteuid().is_root();
+        let set_mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        for (name, mode) in [("passed", 0o100), ("blind", 0o200), ("listed", 0o400)] {
+            let path = dir.path().join("outer").join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            set_mode(&path, mode);
+            if is_root {
+                chown(&path, Some(NOBODY), None).unwrap();
+            }
+        }
+        set_mode(dir.path(), 0o755);
+        // Root may read all. What it was is kept, for it has to remove the folder.
+        let become_user = |user| set_thread_res_uid(None, Uid::from_raw(user), None).unwrap();
+        if is_root {
+            become_user(NOBODY);
+        }
+        let opens = |guest: &mut Guest| {
+            ["passed", "blind", "listed"].map(|name| {
+                let path = format!("outer/{name}");
+                let slashed = format!("{path}/");
+                [(&path, DIRECTORY), (&slashed, DIRECTORY), (&slashed, 0)].map(|(path, how)| {
+                    let opened = guest.open(path, how, READ, 0);
+                    opened.map(|fd| guest.close(fd))
+                })
+            })
+        };
+        let mut guest = Guest::new(&ctx_with(dir.path()));
+        let before = opens(&mut guest);
+        assert_eq!(before[0], [Err(ACCES); 3]);
+        assert_eq!(before[1], [Err(ACCES); 3]);
+        assert!(before[2].iter().all(Result::is_ok), "{before:?}");
+        Filter::new(&[OPENAT2], libc::ENOSYS).install().unwrap();
+        assert_eq!(opens(&mut guest), before);
+        if is_root {
+            become_user(0);
+        }
     });
 }
 

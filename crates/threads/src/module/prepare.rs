@@ -1,7 +1,6 @@
 //! From the bytes of a module to a [`ThreadModule`]: [`prepare`] rewrites ([`crate::rewrite`]),
 //! compiles, and keeps what a group has to know about the module.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmtime::{Engine, Module, Precompiled};
@@ -10,6 +9,7 @@ use crate::module::prepared::Prepared;
 use crate::module::thread_module::ThreadModule;
 use crate::rewrite::{self, RewriteError, RewriteOptions};
 use crate::sys::compiler;
+use crate::types::outcome::panic_words;
 
 /// The first bytes of every binary.
 const MAGIC: &[u8] = b"\0asm";
@@ -98,16 +98,8 @@ fn compiled(compile: impl FnOnce() -> wasmtime::Result<Module>) -> Result<Module
     // A compilation that is left halfway leaves nothing behind in the engine.
     match catch_unwind(AssertUnwindSafe(compile)) {
         Ok(compiled) => compiled.map_err(PrepareError::Compile),
-        Err(panic) => Err(PrepareError::CompilerPanicked(words(&*panic).to_owned())),
+        Err(panic) => Err(PrepareError::CompilerPanicked(panic_words(panic))),
     }
-}
-
-/// What a panic says.
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let owned = panic.downcast_ref::<String>().map(String::as_str);
-    owned
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("it did not say why")
 }
 
 #[cfg(test)]
@@ -123,7 +115,7 @@ mod tests {
         let said = compiled(|| panic!("a word")).map(drop).unwrap_err();
         assert!(matches!(said, PrepareError::CompilerPanicked(words) if words == "a word"));
         let said = compiled(|| std::panic::panic_any(7)).map(drop).unwrap_err();
-        assert!(said.to_string().ends_with("it did not say why"), "{said}");
+        assert!(said.to_string().ends_with("payload is not text"), "{said}");
         let refused = compiled(|| Err(wasmtime::Error::msg("no"))).map(drop);
         assert!(matches!(refused, Err(PrepareError::Compile(_))));
     }

@@ -94,16 +94,22 @@ impl Outcome {
 
     /// The outcome of a thread on which host code panicked with `payload`.
     pub(crate) fn of_panic(thread: ThreadId, payload: Box<dyn Any + Send>) -> Self {
-        let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
-            (*text).to_owned()
-        } else if let Some(text) = payload.downcast_ref::<String>() {
-            text.clone()
-        } else {
-            "a panic whose payload is not text".to_owned()
-        };
-        discard(payload);
+        let message = panic_words(payload);
         Outcome::Panicked { thread, message }
     }
+}
+
+/// What a panic said. Its payload is dropped here.
+pub(crate) fn panic_words(payload: Box<dyn Any + Send>) -> String {
+    let words = if let Some(text) = payload.downcast_ref::<&'static str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic whose payload is not text".to_owned()
+    };
+    discard(payload);
+    words
 }
 
 /// A text for people, without backtraces of traps. Names from the module are escaped, and cut. A

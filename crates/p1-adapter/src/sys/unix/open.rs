@@ -56,6 +56,21 @@ pub(crate) fn reopen(_fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether the directory `dir` is only named (`O_PATH`), and the system refuses that it is opened
+/// to be read. Without `/proc` that is not known, and false.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_refused(dir: BorrowedFd<'_>) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::fcntl_getfl(dir).is_ok_and(|is| is.contains(OFlags::PATH))
+        && matches!(open_again(dir, flags), Err(Errno::ACCESS))
+}
+
+/// Nothing is only named.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_refused(_dir: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// An `O_PATH` descriptor of what is called `name` in `directory`: it names the object and does not
 /// open it. A symbolic link is not followed.
 #[cfg(target_os = "linux")]

@@ -23,6 +23,11 @@ pub(crate) fn reopen(_: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// wasmtime-wasi opens every directory to be read.
+pub(crate) fn is_refused(_: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// Nothing to name an object with.
 pub(crate) fn anchor(_: BorrowedFd<'_>, _: &OsStr) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
