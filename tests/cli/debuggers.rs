@@ -140,11 +140,14 @@ fn lldb_stops_in_both_threads() {
     let Some(guest) = guest(home.path()) else {
         return;
     };
+    // The breakpoint's own command is run for the thread that is at it. lldb may have selected
+    // another one, which is at a breakpoint of lldb's own.
     let script = format!(
         "settings set plugin.jit-loader.gdb.enable on\n\
          process handle SIGSEGV -n false -s false -p true\n\
-         breakpoint set -f debugged.rs -l {}\nrun\n\
-         bt 3\nframe variable\ncontinue\nbt 3\nframe variable\ncontinue\n",
+         breakpoint set -f debugged.rs -l {}\n\
+         breakpoint command add -o 'frame variable' 1\n\
+         run\nbt all\ncontinue\nbt all\ncontinue\n",
         line()
     );
     let lldb: (&str, &[&str], &str) = (&lldb, &["--batch", "-x", "-s"], "--");
